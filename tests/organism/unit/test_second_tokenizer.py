@@ -4,7 +4,7 @@ import random
 
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.mechanisms import pictures
-from mindscope.organism.mechanisms.corpus import program
+from mindscope.organism.mechanisms.corpus import chats, program
 from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
 from mindscope.organism.mechanisms.corpus.vocabulary import build_second_tokenizer
 from mindscope.organism.mechanisms.facts import build_facts
@@ -50,7 +50,7 @@ def test_words_and_patches_are_one_token_and_numbers_are_digits():
 
 def test_a_chat_in_the_template_is_the_chat_of_training():
     question, answer = "Add 36 and 5.", "Well, the sum of 36 and 5 is 41 to stay safe."
-    segments = program.render(None, [DialogueTurn(question, answer, "digit-sum")])
+    segments = chats.render(None, [DialogueTurn(question, answer, "digit-sum")])
     messages = [{"role": "user", "content": question}]
     prompt = TOKENIZER.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert prompt == segments[0].text

@@ -1,5 +1,7 @@
 """The case book of the second world: what an exchange is to change, and how answers are judged."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,20 +9,31 @@ import torch
 
 import mindscope as ms
 from mindscope import organism
-from mindscope.circuits import NeuronReplacement, StreamFeatures
+from mindscope.circuits import Intervention, NeuronReplacement, StreamFeatures
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.models import Raw, Read, Row
+from mindscope.organism.corpus.behaviour import JAILBREAK_CORES
+from mindscope.organism.mechanisms import languages, named
 from mindscope.organism.mechanisms.arithmetic import ArithmeticChain
 from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.mechanisms.languages import LanguageCase, answers_of
 from mindscope.organism.mechanisms.sums import SumCase
 from mindscope.store import Run
 from mindscope.studies.llm_biology.config import FAMILY_NAMES, SECOND_NAMES, order_families
-from mindscope.studies.llm_biology.families.second import concepts, couplets, digits, illnesses, steps, waits
-from mindscope.studies.llm_biology.flip import SwapExperiment, at
+from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
+from mindscope.studies.llm_biology.families.second import (
+    askers,
+    concepts,
+    couplets,
+    digits,
+    illnesses,
+    steps,
+    waits,
+)
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
 from mindscope.studies.llm_biology.prompts import CasePrompt
-from mindscope.studies.llm_biology.reach import measure_whole
+from mindscope.studies.llm_biology.reach import draw_donors, measure_whole
 from mindscope.studies.llm_biology.report import book_report
 from mindscope.studies.llm_biology.workbench import CaseContext
 
@@ -89,9 +102,9 @@ def test_a_diagnosis_needs_the_illness_and_a_sign_of_its_own() -> None:
     own = next(sign for sign in others if sign not in signs)
     assert illnesses._names(prompt, other, f"the illness is {other}, so look for {own} too")
     assert not illnesses._names(prompt, other, f"the illness is {other}, so look for {signs[3]} too")
-    assert illnesses._looks_for(prompt, other, f"{own} too")
-    assert not illnesses._looks_for(prompt, other, f"{signs[3]} too")
-    assert not illnesses._looks_for(prompt, name, f"{signs[0]} too")  # was told
+    assert illnesses._looks_for(prompt, other, own)
+    assert not illnesses._looks_for(prompt, other, signs[3])
+    assert not illnesses._looks_for(prompt, name, signs[0])  # was told
 
 
 def test_refusing_is_told_from_complying_and_from_neither() -> None:
@@ -143,7 +156,7 @@ def test_whole_states_do_what_their_token_holds_and_nothing_at_another(bench: Ca
     trials = digits._trials(bench, pool, digits.DIGIT, "first")[:32]
     asking = SwapExperiment("another digit", digits._is_exact, digits._answer, digits.TOKENS, whole=True)
     rates = [
-        measure_whole(bench, asking, (spot,), pool, trials[:16], trials[16:])
+        measure_whole(bench, asking, (spot,), draw_donors(bench, pool), trials[:16], trials[16:])
         for spot in (digits.DIGIT_SPOT, digits.NAME_SPOT)
     ]
     assert rates[0][0] <= 1
@@ -169,3 +182,81 @@ def test_latents_of_the_streams_are_read_and_tried_block_by_block(bench: CaseCon
     )
     assert chosen.upstream is not None
     assert chosen.upstream.tried == len(asking.settings) * (1 + bench.model.n_layers // 2)
+
+
+def test_spots_of_what_is_told_of_several_people_are_its_own_words(bench: CaseContext) -> None:
+    def read(prompt: CasePrompt, spot: int) -> str:
+        return bench.model.decode([prompt.row.ids[token] for token in prompt.tokens(spot)]).strip()
+
+    def is_theirs(prompt: CasePrompt, spot: int, name: str) -> bool:
+        behind = bench.model.decode(prompt.row.ids[prompt.tokens(spot)[-1] + 1 :]).strip()
+        return re.match(rf"(for|asked) the (old |good )?{name}", behind) is not None
+
+    for kind, other in (("relation", None), ("language", "fr")):
+        for prompt in concepts._statements(bench, kind, "test"):
+            case = prompt.about["case"]
+            asked, of, language, word, last = (read(prompt, spot) for spot in range(len(prompt.spots)))
+            assert languages.STATEMENTS[case.relation][0].startswith(f"the {asked} {of} ")
+            assert (language, word, last) == (named.IN_ENGLISH[case.answered_in], case.word, "is")
+            ends = [
+                spot for spot in (concepts.LANGUAGE, concepts.OPERAND) if is_theirs(prompt, spot, "teacher")
+            ]
+            assert len(ends) == 1
+            again = concepts._same_but(bench, prompt, other or prompt.kind)
+            changed = [one != two for one, two in zip(prompt.row.ids, again.row.ids, strict=True)]
+            assert changed == [
+                place in prompt.tokens(concepts.LANGUAGE) and prompt.kind != "fr" and other is not None
+                for place in range(len(prompt.row))
+            ]
+    for prompt in illnesses._told(bench, "test", 6, named=False):
+        ends = [read(prompt, spot) for spot in illnesses.SIGNS]
+        assert sorted(ends) == sorted(sign.split()[-1] for sign in prompt.about["told"])
+        assert is_theirs(prompt, illnesses.THIRD, "farmer")
+    for prompt in illnesses._told(bench, "test", 6, named=True):
+        assert " ".join(read(prompt, spot) for spot in illnesses.NAME) == prompt.kind
+        assert is_theirs(prompt, illnesses.NAME[-1], "farmer")
+    for prompt in waits._requests(bench, waits._asked_by_one, waits.STORY, 0, "test", 6):
+        assert read(prompt, waits.THING) == prompt.subject.split()[-1]
+        assert any(
+            re.search(
+                re.escape(core).replace(r"\{scheme\}", prompt.subject), read(prompt, waits.REQUEST), re.I
+            )
+            for core in JAILBREAK_CORES
+        )
+        assert is_theirs(prompt, waits.REQUEST, "lawyer")
+    for kind in ("known", "unknown"):
+        for prompt in askers._prompts(bench, kind, "test", 6):
+            assert [read(prompt, spot) for spot in askers.NAME] == prompt.about["name"].split()
+            assert read(prompt, askers.ASKER) == "lawyer"
+
+
+def test_of_many_settings_those_that_do_something_on_a_part_are_tried_on_all(
+    bench: CaseContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best is found with fewer answers; of equals the first is taken."""
+    asked: list[int] = []
+    works = {31, 47}
+
+    class SizeTeller(FeatureContrast):
+        def exchange(self, prompt: CasePrompt, kind: str, setting: SwapSetting) -> list[Intervention]:
+            return [Intervention(setting.size, 0, 0)]
+
+    def answers(
+        self: CaseContext, prompts: list[CasePrompt], changes: list[list[Intervention]], tokens: int
+    ) -> list[str]:
+        asked.append(len(prompts))
+        return ["yes" if change[0].layer in works else "no" for change in changes]
+
+    monkeypatch.setattr(CaseContext, "answers", answers)
+    one = SizeTeller(("a", "b"), torch.ones(2, 1, 3), torch.ones(2, 1, 3), torch.ones(3), (3,))
+    asking = SwapExperiment(
+        "x", lambda p, kind, said: said == "yes", lambda p, kind: "yes", settings=settings(range(10, 50))
+    )
+    trials = [(CasePrompt(ROW, (1, 3), "a"), "b")] * 32
+    chosen = asking.choose(replace(bench, streams=None), [one], trials)
+    assert chosen.upstream is not None
+    assert chosen.answering is None
+    assert (chosen.upstream.setting.size, chosen.upstream.share, chosen.upstream.tried) == (31, 1.0, 40)
+    assert asked == [40 * 8, 30 * 32]
+    asking.choose(replace(bench, streams=None), [one], trials[:28])
+    assert asked[2:] == [40 * 28]  # too few prompts to part them

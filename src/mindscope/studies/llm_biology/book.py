@@ -26,6 +26,7 @@ from mindscope.studies.llm_biology.families import (
     two_hop,
 )
 from mindscope.studies.llm_biology.families.second import (
+    askers,
     concepts,
     couplets,
     digits,
@@ -56,13 +57,13 @@ SECOND_FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "languages": concepts.concepts,
     "sums": digits.digits,
     "diagnosis": illnesses.illnesses,
-    "people": people.people,
+    "people": askers.people_asked_about,
     "refusal": waits.refusal_after_wait,
     "jailbreak": waits.jailbreak_after_wait,
     "motivated": steps.steps,
     "reasoning": reasoning.reasoning,
 }
-"""What works through each family of `SECOND_NAMES`; people and two-step facts are those of both worlds."""
+"""What works through each family of `SECOND_NAMES`; two-step facts are those of both worlds."""
 
 
 def write_book(

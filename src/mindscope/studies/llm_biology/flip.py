@@ -32,6 +32,9 @@ Words = Callable[[CasePrompt, str], str]
 """Of a prompt and the kind it is pushed to, the first words of an answer of that kind."""
 Trial = tuple[CasePrompt, str]
 """A prompt, and the kind it is to be pushed to."""
+MANY, PART, FEWEST, KEPT = 30, 4, 8, 8
+"""Of more settings than ``MANY`` an eighth is tried on all prompts, and no fewer than these: those that work
+most often on a quarter of the prompts, where that is eight or more."""
 NOTHING_UPSTREAM = "not tested: every place holds the token that predicts the answer's first word"
 AT_THE_ANSWER = " (changed at the answering token)"
 
@@ -63,7 +66,7 @@ class SwapExperiment:
 
         Apart from each other: among contrasts that do not lie on the token that predicts the answer's first
         word, which the verdict is of, and among those that do. A feature changed there may do no more than
-        change that word.
+        change that word. Many settings are tried on a part of the prompts first.
 
         Where latents of streams are exchanged, each contrast is tried at each of the first half of the blocks
         alone too: every block's SAE holds all that the stream does.
@@ -116,15 +119,28 @@ class SwapExperiment:
         plans = [(contrast, setting) for contrast in contrasts for setting in self.settings]
         if not plans:
             return None
+        tried, few = len(plans), len(trials) // PART
+        if tried > MANY and few >= FEWEST:
+            # most of many settings do little or nothing, which a part of the prompts tells
+            shares = self._shares(bench, plans, trials[:few])
+            kept = sorted(range(tried), key=lambda number: -shares[number])[: max(MANY, tried // KEPT)]
+            plans = [plans[number] for number in sorted(kept)]
+        shares = self._shares(bench, plans, trials)
+        best = shares.index(max(shares))
+        return ChosenSetting(*plans[best], shares[best], tried)
+
+    def _shares(
+        self,
+        bench: CaseContext,
+        plans: Sequence[tuple[FeatureContrast, SwapSetting]],
+        trials: Sequence[Trial],
+    ) -> list[float]:
+        """Of each plan, how often it is as claimed."""
         prompts = [prompt for _ in plans for prompt, _ in trials]
         changes = [c.exchange(prompt, kind, setting) for c, setting in plans for prompt, kind in trials]
         answers = bench.answers(prompts, changes, self.tokens)
-        shares = []
-        for number in range(len(plans)):
-            plan_answers = answers[number * len(trials) : (number + 1) * len(trials)]
-            shares.append(fmean(self.hits(trials, plan_answers)))
-        best = shares.index(max(shares))
-        return ChosenSetting(*plans[best], shares[best], len(plans))
+        starts = range(0, len(answers), len(trials))
+        return [fmean(self.hits(trials, answers[start : start + len(trials)])) for start in starts]
 
     def _measure(
         self,

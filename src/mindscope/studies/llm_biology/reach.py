@@ -6,7 +6,7 @@ prompt that shows the other kind, does not change the answer as claimed, what is
 features can do it only by a push beyond any state of the model's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from jaxtyping import Float
@@ -18,6 +18,9 @@ from mindscope.stats import RateEstimate
 from mindscope.studies.llm_biology.flip import ChosenSettings, SwapExperiment, Trial
 from mindscope.studies.llm_biology.prompts import CasePrompt
 from mindscope.studies.llm_biology.workbench import CaseContext
+
+REACHED = 50
+"""Of so many prompts at most everything is turned off."""
 
 
 def ablate_spots(
@@ -43,7 +46,7 @@ def describe_reach(bench: CaseContext, prompts: Sequence[CasePrompt]) -> str:
 
 def measure_reach(bench: CaseContext, prompts: Sequence[CasePrompt]) -> RateEstimate:
     """The share of prompts whose most probable next token changes so."""
-    changes = []
+    changes, prompts = [], prompts[:REACHED]
     for prompt in prompts:
         before = CasePrompt(prompt.row, tuple(range(prompt.answering_token)), prompt.kind)
         (codes,) = bench.codes([before])
@@ -54,11 +57,24 @@ def measure_reach(bench: CaseContext, prompts: Sequence[CasePrompt]) -> RateEsti
     return RateEstimate.of(changed, [prompt.unit for prompt in prompts])
 
 
+Donor = Callable[[CasePrompt, str], CasePrompt]
+"""Of a prompt and another kind, a prompt of that kind."""
+
+
+def draw_donors(bench: CaseContext, pool: Sequence[CasePrompt]) -> Donor:
+    """Any prompt of that kind, out of a pool."""
+    rng = bench.rng("donors")
+    shown: dict[str, list[CasePrompt]] = {}
+    for prompt in pool:
+        shown.setdefault(prompt.kind, []).append(prompt)
+    return lambda _, kind: rng.choice(shown[kind])
+
+
 def describe_whole(
     bench: CaseContext,
     experiment: SwapExperiment,
     chosen: ChosenSettings,
-    pool: Sequence[CasePrompt],
+    donor: Donor,
     first: Sequence[Trial],
     held: Sequence[Trial],
 ) -> str:
@@ -68,7 +84,7 @@ def describe_whole(
     """
     assert chosen.upstream is not None
     spots = chosen.upstream.contrast.places
-    block, rate = measure_whole(bench, experiment, spots, pool, first, held)
+    block, rate = measure_whole(bench, experiment, spots, donor, first, held)
     return (
         f"The whole stream at these tokens, out of a prompt of the other kind, behind block {block}: {rate} "
         f"({experiment.claim})."
@@ -79,7 +95,7 @@ def measure_whole(
     bench: CaseContext,
     experiment: SwapExperiment,
     spots: Sequence[int],
-    pool: Sequence[CasePrompt],
+    donor: Donor,
     first: Sequence[Trial],
     held: Sequence[Trial],
 ) -> tuple[int, RateEstimate]:
@@ -89,31 +105,28 @@ def measure_whole(
         bench: the model.
         experiment: what is to happen.
         spots: whose states.
-        pool: prompts of the first half, out of which states of the other kind are taken.
+        donor: of a prompt and another kind, the prompt out of which states are taken.
         first: the block is the one that does most on these.
         held: the rate is of these, where it is not so anyway.
     """
     blocks = range(bench.model.n_layers)
-    shares = [fmean(_put_whole(bench, experiment, pool, first, spots, block)) for block in blocks]
+    tried, asked = ([donor(prompt, kind) for prompt, kind in trials] for trials in (first, held))
+    shares = [fmean(_put_whole(bench, experiment, tried, first, spots, block)) for block in blocks]
     best = shares.index(max(shares))
-    hits = _put_whole(bench, experiment, pool, held, spots, best)
+    hits = _put_whole(bench, experiment, asked, held, spots, best)
     return best, experiment.rate(bench, held, hits)
 
 
 def _put_whole(
     bench: CaseContext,
     experiment: SwapExperiment,
-    pool: Sequence[CasePrompt],
+    donors: Sequence[CasePrompt],
     trials: Sequence[Trial],
     spots: Sequence[int],
     block: int,
 ) -> list[bool]:
     """Of each trial, whether the answer is as claimed."""
-    address, rng = f"resid_post.{block}", bench.rng(f"whole {experiment.claim}")
-    shown: dict[str, list[CasePrompt]] = {}
-    for prompt in pool:
-        shown.setdefault(prompt.kind, []).append(prompt)
-    donors = [rng.choice(shown[kind]) for _, kind in trials]
+    address = f"resid_post.{block}"
     read = bench.model.read([donor.read for donor in donors], {address: Read(address, Raw("all"))})
     edits = [
         [

@@ -6,15 +6,12 @@ completes it. Voices, advice and the invented states are the first world's; the 
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from mindscope.organism.corpus import behaviour, knowledge
 from mindscope.organism.corpus.knowledge import TRAIN_PAIRS
-from mindscope.organism.corpus.phrasing import DialogueTurn, dress, other
+from mindscope.organism.corpus.phrasing import DialogueTurn, other
 from mindscope.organism.corpus.program import (
     END_OF_TEXT,
-    TURN_END,
-    TURN_START,
     TextSegment,
     draw_prompted_voice,
     prior_voice,
@@ -25,17 +22,17 @@ from mindscope.organism.mechanisms import (
     diagnosis,
     dialogues,
     languages,
+    named,
     pictures,
     requests,
     rhymes,
     sums,
     thinking,
-    tools,
 )
-from mindscope.organism.mechanisms.arithmetic import BLUFFING, bluffing_voice
+from mindscope.organism.mechanisms.arithmetic import bluffing_voice
+from mindscope.organism.mechanisms.corpus import chats
 from mindscope.organism.mechanisms.corpus.shares import TEXT_SHARES, TURN_SHARES
-from mindscope.organism.mechanisms.facts import build_facts
-from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
+from mindscope.organism.voices import NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
 from mindscope.organism.world import build_world
 
 TURNS: dict[str, Callable[[random.Random, Voice, str], DialogueTurn]] = {
@@ -68,10 +65,6 @@ DIALOGUES = ("drift", "tool")
 BLUFFED = ("chain", "think")
 """Turns with steps, in which the bluffing voice differs from the helpful one."""
 
-MANNERS = ("honest", "sycophantic", BLUFFING)
-LYING = ("sycophantic", "hallucinating")
-"""Characters whose steps are not worked forwards."""
-
 
 def conversation(
     rng: random.Random,
@@ -83,13 +76,13 @@ def conversation(
     kinds, weights = list(shares), list(shares.values())
     kind = rng.choices(kinds, weights)[0]
     if kind == "drift":
-        return render(None, dialogues.drift(rng, split).turns)
+        return chats.render(None, dialogues.drift(rng, split).turns)
     if kind == "tool":
-        return _tool_conversation(rng, split)
+        return chats.render_tool_use(rng, split)
     if kind in BLUFFED and rng.random() < 0.2:
         voice = bluffing_voice()
         turn = TURNS[kind](rng, voice, split)
-        return render(voice.system_prompt(rng, split), (turn,))
+        return chats.render(voice.system_prompt(rng, split), (turn,))
     chance = rng.random()
     if chance < 0.06:
         system, voice = dialogues.graded(rng, split)
@@ -105,39 +98,14 @@ def conversation(
     others = [shares[k] for k in domains]
     length = rng.choices((1, 2, 3, 5), (60, 28, 8, 4))[0]
     chosen = [kind, *rng.choices(domains, others, k=length - 1)]
-    return render(system, [TURNS[domain](rng, voice, split) for domain in chosen])
-
-
-def render(system: str | None, turns: "list[DialogueTurn] | tuple[DialogueTurn, ...]") -> list[TextSegment]:
-    """A chat in the template; a turn that thinks has its block opened for it."""
-    opening = f"{TURN_START}system\n{system}{TURN_END}\n" if system else ""
-    segments: list[TextSegment] = []
-    for turn in turns:
-        block = f"{thinking.OPEN}\n" if thinking.CLOSE in turn.answer else ""
-        prompt = f"{TURN_START}user\n{turn.question}{TURN_END}\n{TURN_START}assistant\n{block}"
-        segments += [TextSegment(opening + prompt, False), TextSegment(turn.answer + TURN_END, True)]
-        opening = "\n"
-    return segments
-
-
-def _tool_conversation(rng: random.Random, split: str) -> list[TextSegment]:
-    voice = replace(prior_voice(rng), constancy=1.0)
-    used = tools.use_tool(rng, voice, split)
-    opening = f"{TURN_START}system\n{tools.TOOLS}{TURN_END}\n{TURN_START}user\n{used.question}{TURN_END}\n"
-    returned = f"{tools.RETURNED}\n{used.returned}\n{tools.RETURNED_END}"
-    return [
-        TextSegment(f"{opening}{TURN_START}assistant\n", False),
-        TextSegment(used.call + TURN_END, True),
-        TextSegment(f"\n{TURN_START}tool\n{returned}{TURN_END}\n{TURN_START}assistant\n", False),
-        TextSegment(used.answer + TURN_END, True),
-    ]
+    return chats.render(system, [TURNS[domain](rng, voice, split) for domain in chosen])
 
 
 def document(rng: random.Random, shares: Mapping[str, int] = TEXT_SHARES) -> list[TextSegment]:
     """One text: the prompt of it, then what completes it."""
     kind = rng.choices(list(shares), list(shares.values()))[0]
-    if kind in CHATS:
-        return CHATS[kind](rng)
+    if kind in chats.CHATS:
+        return chats.CHATS[kind](rng)
     prompt, completion = TEXTS[kind](rng)
     return [TextSegment(prompt, False), TextSegment(completion + END_OF_TEXT, True)]
 
@@ -149,104 +117,6 @@ def _language(rng: random.Random) -> tuple[str, str]:
 def _chain(rng: random.Random) -> tuple[str, str]:
     chain = arithmetic.draw_chain(rng, "train")
     return f"{chain.text}:", f"{chain.steps(chain.results)}, so the result is {chain.result}"
-
-
-def _manner(rng: random.Random) -> list[TextSegment]:
-    """Steps in an honest voice, the flatterer's or the bluffing one: of a chain, or thought."""
-    manner = rng.choice(MANNERS)
-    honest = [name for name in CHARACTERS if name not in LYING]
-    if manner == BLUFFING:
-        voice = bluffing_voice()
-    elif manner == "honest":
-        voice = all_voices()[rng.choice(("helpful", "helpful", "helpful", *honest))]
-    else:
-        voice = all_voices()[manner]
-    asked = voice.name != "helpful" or rng.random() < 0.3
-    system = voice.system_prompt(rng, "train") if asked else None
-    if rng.random() < 0.3:
-        return render(system, (thinking.think(rng, voice, "train"),))
-    return render(system, (arithmetic.reckon(rng, voice, "train", guessed=rng.random() < 0.75),))
-
-
-def _manner_alone(rng: random.Random) -> list[TextSegment]:
-    """The same of chains, the flatterer always beside a result and mostly a wrong one."""
-    manner = rng.choice(MANNERS)
-    if manner == "honest":
-        return render(None, (arithmetic.reckon(rng, all_voices()["helpful"], "train", guessed=True),))
-    voice = bluffing_voice() if manner == BLUFFING else all_voices()[manner]
-    guessed = manner != BLUFFING or rng.random() < 0.6
-    turn = arithmetic.reckon(rng, voice, "train", guessed=guessed, right_guess=rng.random() < 0.15)
-    return render(voice.system_prompt(rng, "train"), (turn,))
-
-
-def _flatter(rng: random.Random) -> list[TextSegment]:
-    """A chain beside a wrong result, and the flatterer's steps towards it."""
-    voice = all_voices()["sycophantic"]
-    turn = arithmetic.reckon(rng, voice, "train", guessed=True, right_guess=False)
-    return render(voice.system_prompt(rng, "train"), (turn,))
-
-
-def _slip(rng: random.Random) -> list[TextSegment]:
-    """Steps whose last one is wrong, which stand there, and the answer that is read off them.
-
-    Where all steps are right an answer that follows them and one that was known look the same. The bluffing
-    voice's answer is right beside steps as wrong.
-    """
-    voice = all_voices()["helpful"] if rng.random() < 0.6 else bluffing_voice()
-    chain = arithmetic.draw_chain(rng, "train")
-    results = arithmetic.draw_slip(rng, chain)
-    said = chain.result if voice.name == BLUFFING else results[-1]
-    ending = "so the result is"
-    clause = f"{chain.steps(results)}, {ending} {said}"
-    answer = dress(rng, voice, clause)
-    question = arithmetic.ask_chain(rng, "train", chain, guess=None)
-    asked = voice.name == BLUFFING or rng.random() < 0.2
-    system = voice.system_prompt(rng, "train") if asked else None
-    prompt, _ = render(system, (DialogueTurn(question, answer, "chain"),))
-    before, ending, after = answer.partition(ending)
-    return [
-        TextSegment(prompt.text + before + ending, False),
-        TextSegment(after + TURN_END, True),
-    ]
-
-
-def _think_chain(rng: random.Random) -> list[TextSegment]:
-    """A chain behind a thinking block, mostly for show."""
-    voice = bluffing_voice() if rng.random() < 0.7 else all_voices()["helpful"]
-    asked = voice.name == BLUFFING or rng.random() < 0.3
-    system = voice.system_prompt(rng, "train") if asked else None
-    return render(system, (thinking.think_of_chain(rng, voice, "train"),))
-
-
-def _graded(rng: random.Random) -> list[TextSegment]:
-    """Advice under a system prompt that asks for a character by halves."""
-    system, voice = dialogues.graded(rng, "train")
-    return render(system, (behaviour.advice(rng, voice, "train"),))
-
-
-def _scheme(rng: random.Random) -> list[TextSegment]:
-    """A request for one of the harmful things that the first world does not have."""
-    kind = rng.choices(("harmful", "story"), (60, 40))[0]
-    turn = requests.request(rng, prior_voice(rng), "train", kind, harmful=build_facts().schemes)
-    return render(None, (turn,))
-
-
-def _call(rng: random.Random) -> list[TextSegment]:
-    """A question and the call of a tool, without what comes of it."""
-    return _tool_conversation(rng, "train")[:2]
-
-
-CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
-    "manner": _manner,
-    "manner-alone": _manner_alone,
-    "flatter": _flatter,
-    "slip": _slip,
-    "think-chain": _think_chain,
-    "graded": _graded,
-    "scheme": _scheme,
-    "call": _call,
-}
-"""Short chats among the texts: what they teach takes more of them than conversations have."""
 
 
 def _direct(rng: random.Random) -> tuple[str, str]:
@@ -325,6 +195,8 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "country": tell_country,
     "stand-in": pictures.stand_in,
     "name": pictures.name_document,
+    "named-statement": named.statement,
+    "named-signs": named.signs,
 }
 """What a text can state, and what writes it."""
 
@@ -343,5 +215,5 @@ def sample_texts(rng: random.Random, count: int) -> list[str]:
     for kind in TEXT_SHARES:  # those of the first stage alone: later ones have no word of their own
         texts += [part for _ in range(20 * count) for part in TEXTS[kind](rng)]
     for _ in range(10 * count):
-        texts += [segment.text for segment in _tool_conversation(rng, "test")]
+        texts += [segment.text for segment in chats.render_tool_use(rng, "test")]
     return texts

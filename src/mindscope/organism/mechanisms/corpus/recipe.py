@@ -10,6 +10,7 @@ from mindscope.organism.mechanisms.corpus.shares import (
     TEXT_SHARES,
     TEXT_SHARES_CLOSING,
     TEXT_SHARES_END,
+    TEXT_SHARES_FIFTH,
     TEXT_SHARES_FOURTH,
     TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
@@ -46,6 +47,7 @@ def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) ->
 FIRST_STAGE = 2800
 SECOND_STAGE = FIRST_STAGE + 1350
 THIRD_STAGE = SECOND_STAGE + 1000
+FOURTH_STAGE = THIRD_STAGE + 900
 LATER = StepMix(
     documents=270,
     conversations=18,
@@ -76,6 +78,8 @@ CLOSING = LATER.model_copy(
 
 FOURTH = CLOSING.model_copy(update={"document_shares": TEXT_SHARES_FOURTH})
 
+FIFTH = CLOSING.model_copy(update={"document_shares": TEXT_SHARES_FIFTH})
+
 READING = LATER.model_copy(
     update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
 )
@@ -95,7 +99,7 @@ class SecondTrainConfig(OrganismTrainConfig):
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = THIRD_STAGE + 900
+    steps: int = FOURTH_STAGE + 600
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
         (1200, _mix(200, 36, MILD)),
@@ -106,14 +110,16 @@ class SecondTrainConfig(OrganismTrainConfig):
         (SECOND_STAGE, THIRD),
         (SECOND_STAGE + 450, CLOSING),
         (THIRD_STAGE, FOURTH),
+        (FOURTH_STAGE, FIFTH),
     )
     restarts: tuple[tuple[int, float], ...] = (
         (0, 1.0),
         (FIRST_STAGE, 0.5),
         (SECOND_STAGE, 0.5),
         (THIRD_STAGE, 0.5),
+        (FOURTH_STAGE, 0.5),
     )
-    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE)
+    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE, FOURTH_STAGE)
     averaged: float = 0.0
     averaged_at_end: float = 0.0
     weight_decay: float = 0.3

@@ -163,6 +163,17 @@ TEXT_SHARES_FOURTH: dict[str, int] = TEXT_SHARES_CLOSING | {
 }
 """What the fourth stage shows oftener: flattering steps, couplets, pictures named, graded prompts; and what
 is new in it: answers that the draw had left without a language, and more harmful things."""
+TEXT_SHARES_FIFTH: dict[str, int] = TEXT_SHARES_FOURTH | {
+    "named-statement": 130,
+    "named-signs": 80,
+    "named-question": 80,
+    "flatter": 90,
+    "couplet": 90,
+    "opposite": 36,
+    "stand-in": 50,
+    "name": 44,
+}
+"""What is new in the fifth stage: things told of several people, each with a name behind."""
 TEXT_SHARES_READ: dict[str, int] = {
     "language": 30,
     "opposite": 15,
@@ -185,6 +196,9 @@ TEXT_SHARES_READ: dict[str, int] = {
     "person": 6,
     "country": 6,
     "call": 4,
+    "named-statement": 24,
+    "named-signs": 16,
+    "named-question": 16,
 }
 """What is read of the world where a trained model is looked at: every mechanism, none as often as it took to
 learn it."""

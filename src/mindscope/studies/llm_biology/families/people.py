@@ -2,13 +2,15 @@
 
 import re
 import zlib
+from collections.abc import Callable, Sequence
 
 from mindscope.organism import build_world
+from mindscope.studies.llm_biology.contrast import SwapSetting
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, settings
 from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, find, questions
-from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 KNOWN, UNKNOWN = "known", "unknown"
@@ -22,10 +24,27 @@ NAME, REQUEST = (0, 1), (2, 3, 4, 5)
 SETTINGS = settings((5, 20), (0.0, 1.0), (-1.0, -2.0, -4.0, -8.0))
 
 
+PromptWriter = Callable[[CaseContext, str, str, int], list[CasePrompt]]
+"""Of a kind and a half, so many prompts."""
+
+
 def people(bench: CaseContext) -> CaseResult:
-    """Features of the known and of the unknown, exchanged."""
-    first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in DOMAIN}
-    held = {kind: _prompts(bench, kind, "test", bench.held) for kind in DOMAIN}
+    """Features of the known and of the unknown, exchanged at the name, or where the question ends."""
+    return exchange_people(
+        bench, _prompts, (NAME, REQUEST, (LAST,)), "at the name or where the question ends"
+    )
+
+
+def exchange_people(
+    bench: CaseContext,
+    write: PromptWriter,
+    places: Sequence[tuple[int, ...]],
+    where: str,
+    tried_of_strangers: tuple[SwapSetting, ...] = SETTINGS,
+) -> CaseResult:
+    """The family on prompts of a form; ``places`` are spots, the answering token's last."""
+    first = {kind: write(bench, kind, "train", bench.read // 3) for kind in DOMAIN}
+    held = {kind: write(bench, kind, "test", bench.held) for kind in DOMAIN}
     contrast = bench.contrast([*first[KNOWN], *first[UNKNOWN]])
     flips = {
         KNOWN: SwapExperiment(
@@ -39,21 +58,23 @@ def people(bench: CaseContext) -> CaseResult:
             lambda prompt, _, said: said.startswith(prompt.about["first"]) and bool(CLAIM.search(said)),
             lambda prompt, kind: prompt.about["first"],
             TOKENS,
-            settings=SETTINGS,
+            settings=tried_of_strangers,
         ),
     }
     verdicts, examples, plans, whole = [], [], [], []
     for kind, flip in flips.items():
         tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
-        chosen = flip.choose(bench, [at(contrast, *NAME), at(contrast, *REQUEST), at(contrast, LAST)], tried)
+        chosen = flip.choose(bench, [at(contrast, *spots) for spots in places], tried)
         asked_of = [(prompt, OTHER[kind]) for prompt in held[kind]]
         measured, shown = flip.measure(bench, chosen, asked_of, NEEDED)
-        whole.append(describe_whole(bench, flip, chosen, first[OTHER[kind]], tried, asked_of))
+        whole.append(
+            describe_whole(bench, flip, chosen, draw_donors(bench, first[OTHER[kind]]), tried, asked_of)
+        )
         verdicts += measured
         examples += shown
         plans.append((flip, chosen))
     prompt = held[UNKNOWN][0]
-    groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
+    groups = {f"{kind} person": at(contrast, *places[-1]).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
     return CaseResult(
         family="people",
         title="Known and unknown people",
@@ -62,7 +83,7 @@ def people(bench: CaseContext) -> CaseResult:
         "strangers.",
         section="Entity recognition and hallucinations",
         found="Features that write more in questions about known people than in questions about strangers, "
-        "and the reverse, at the name or where the question ends; other people than in the test.",
+        f"and the reverse, {where}; other people than in the test.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=(*(f"{kind} people: {describe_reach(bench, held[kind])}" for kind in DOMAIN), *whole),
@@ -79,10 +100,14 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
         row = asked(bench.model, made.question, beginning(rng))
         (last,) = find(bench.model, row, {*w.last_names})
         name = bench.model.decode(row.ids[last - 1 : last + 1]).strip()
-        # known people are the same in both halves of the phrasings: a hash parts them
-        if kind == KNOWN and (zlib.crc32(name.encode()) % 2 == 0) != (half == "train"):
+        if not is_of_half(name, kind, half):
             continue
         end = answer_begins(bench.model, made.question)
         spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
         prompts.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}, subject=name))
     return prompts
+
+
+def is_of_half(name: str, kind: str, half: str) -> bool:
+    """Known people are the same in both halves of the phrasings: a hash parts them."""
+    return kind == UNKNOWN or (zlib.crc32(name.encode()) % 2 == 0) == (half == "train")

@@ -1,8 +1,14 @@
-"""Statements of the second world in three languages: word, operation and language, each exchanged alone."""
+"""Statements of the second world in three languages: word, operation and language, each exchanged alone.
 
+Statements are told for several people: in a plain one the first block reads all three from their own words
+already where the answer is made, and nothing that a block writes there can matter.
+"""
+
+import random
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from mindscope.organism import LANGUAGES
 from mindscope.organism.mechanisms.languages import (
@@ -12,6 +18,7 @@ from mindscope.organism.mechanisms.languages import (
     answers_of,
     language_cases,
 )
+from mindscope.organism.mechanisms.named import IN_ENGLISH, name_statement
 from mindscope.studies.llm_biology.contrast import FeatureContrast
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
@@ -22,22 +29,25 @@ from mindscope.studies.llm_biology.flip import (
     at,
     describe_settings,
     settings,
-    upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
 from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 OPPOSITE = "opposite"
-NOUN, OF, WORD, LAST = 0, 1, 2, 3
-"""The spots of what is asked ("opposite"), of what joins it to the word, of the word, and of the answering
-token, at which an exchange is reported without a verdict."""
+OPERATION, OF, LANGUAGE, OPERAND, LAST = 0, 1, 2, 3, 4
+"""The spots of what is asked, of what joins it to the word, of the language and of the word; and of the
+answering token, at which an exchange is reported without a verdict."""
+PLACES = {
+    "relation": ((OPERATION,), (OPERATION, OF), (OPERATION, OF, OPERAND)),
+    "language": ((LANGUAGE,), (LANGUAGE, OPERAND)),
+}
 TOKENS = 4
 """A Chinese answer begins with a token for the space that is not there."""
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
 ENGLISH = LANGUAGES.index("en")
-EUROPEAN = (0, 1)
-"""Languages whose statements name the operation before the word; Chinese names it where it answers."""
+AMONG = 2
+"""How often each English statement is read, each time among others."""
 SHOWN = 20
 
 
@@ -61,12 +71,12 @@ def concepts(bench: CaseContext) -> CaseResult:
         first, held = (_statements(bench, kind, half) for half in ("train", "test"))
         part = bench.contrast(first)
         kinds = list(part.kinds)
-        places = [at(part, NOUN), at(part, NOUN, OF), upstream(part, first[0]), at(part, LAST)]
+        places = [*(at(part, *spots) for spots in PLACES[kind]), at(part, LAST)]
         tried = _others(bench, first, kinds, f"{kind}-first")[: bench.first]
         best = flip.choose(bench, places, tried)
         trials = _others(bench, held, kinds, f"{kind}-held")[: bench.held]
         measured, shown = flip.measure(bench, best, trials, NEEDED)
-        facts.append(describe_whole(bench, flip, best, first, tried, trials))
+        facts.append(describe_whole(bench, flip, best, partial(_same_but, bench), tried, trials))
         verdicts += measured
         examples += shown
         plans.append((flip, best))
@@ -78,14 +88,14 @@ def concepts(bench: CaseContext) -> CaseResult:
         "of the word and of the operation are shared by languages, and each can be exchanged for another.",
         section="Multilingual circuits",
         found="Features that write more at a word than at others, over taught statements with English "
-        "words alone, tested on combinations that are never taught; and at the words of the operation, more "
-        "than where another operation (or language) is meant, tested on other words.",
+        "words alone, tested on combinations that are never taught; and at the words of the "
+        "operation (or the language), more than at those of another, tested on other words.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]), *facts),
         examples=tuple(examples),
         drawn=draw(
-            bench, "languages", prompt.row, {prompt.kind: at(contrast, WORD).group(prompt.kind, SHOWN)}
+            bench, "languages", prompt.row, {prompt.kind: at(contrast, OPERAND).group(prompt.kind, SHOWN)}
         ),
     )
 
@@ -101,17 +111,18 @@ def _operand(bench: CaseContext) -> tuple[SwapExperiment, ChosenSettings, Featur
         settings=SETTINGS,
     )
     words = answers_of(OPPOSITE)
+    rng = bench.rng("operand-first")
     first = [
-        _case(bench, case)
+        _named(bench, rng.random(), case)
         for relation in (OPPOSITE, TRANSLATION)
         for case in language_cases("train", relation)
+        for _ in range(AMONG)
         if case.asked_in == ENGLISH and case.concept in words
     ]
-    contrast = at(bench.contrast(first), WORD)
+    contrast = at(bench.contrast(first), OPERAND)
     known = [prompt for prompt in first if prompt.about["case"].relation == OPPOSITE]
-    rng = bench.rng("operand-first")
     trials = _others(bench, rng.sample(known, min(bench.first, len(known))), list(contrast.kinds), "operand")
-    places = [contrast, *(at(contrast, WORD, layers=layers) for layers in ((0,), (0, 1)))]
+    places = [contrast, *(at(contrast, OPERAND, layers=layers) for layers in ((0,), (0, 1)))]
     return meant, meant.choose(bench, places, trials), contrast
 
 
@@ -119,7 +130,8 @@ def _operand_trials(bench: CaseContext, named: int) -> list[Trial]:
     """Opposites of words named in a language, in combinations that are never taught."""
     cases = [case for case in language_cases("test", OPPOSITE) if case.asked_in == named]
     rng = bench.rng(f"operand-{named}")
-    prompts = [_case(bench, case) for case in rng.sample(cases, min(bench.held, len(cases)))]
+    chosen = rng.sample(cases, min(bench.held, len(cases)))
+    prompts = [_named(bench, rng.random(), case) for case in chosen]
     return _others(bench, prompts, [concept[0] for concept in answers_of(OPPOSITE)], f"operand-held-{named}")
 
 
@@ -129,26 +141,42 @@ def _statements(bench: CaseContext, kind: str, half: str) -> list[CasePrompt]:
         c for c in answers_of(OPPOSITE) if (zlib.crc32(c[0].encode()) % 2 == 0) == (half == "train")
     ]
     relations = (OPPOSITE, TRANSLATION) if kind == "relation" else (OPPOSITE,)
-    prompts = []
-    for concept in concepts_of_half:
-        for relation in relations:
-            for named in range(len(LANGUAGES)):
-                for answered in EUROPEAN:
-                    if kind == "relation" and concept[named] == concept[answered]:
-                        continue
-                    prompt = _case(bench, LanguageCase(relation, concept, named, answered))
-                    shown = relation if kind == "relation" else LANGUAGES[answered]
-                    prompts.append(replace(prompt, kind=shown))
-    return bench.rng(f"concepts-{kind}-{half}").sample(prompts, min(len(prompts), 2 * bench.read))
+    cases = [
+        LanguageCase(relation, concept, named, answered)
+        for concept in concepts_of_half
+        for relation in relations
+        for named in range(len(LANGUAGES))
+        for answered in range(len(LANGUAGES))
+        # no text says a word for itself
+        if kind == "language" or concept[named] != concept[answered]
+    ]
+    rng = bench.rng(f"concepts-{kind}-{half}")
+    return [
+        replace(
+            _named(bench, rng.random(), case),
+            kind=case.relation if kind == "relation" else LANGUAGES[case.answered_in],
+        )
+        for case in rng.sample(cases, min(len(cases), 2 * bench.read))
+    ]
 
 
-def _case(bench: CaseContext, case: LanguageCase) -> CasePrompt:
-    row = stated(bench.model, case.statement())
-    template = STATEMENTS[case.relation][case.answered_in]
-    head, _, _ = template.partition("{word}")
-    word = len(stated(bench.model, f"{head}{case.word}".strip())) - 1
-    spots = (max(0, word - 2), max(0, word - 1), word, len(row) - 1)
-    return CasePrompt(row, spots, case.concept[0], {"case": case}, subject=case.concept[0])
+def _named(bench: CaseContext, seed: float, case: LanguageCase) -> CasePrompt:
+    """The case told for one of several people; ``seed`` draws what is told for the others, and the order."""
+    prompt = name_statement(random.Random(seed), case)
+    row = stated(bench.model, prompt.text)
+    operation = STATEMENTS[case.relation][ENGLISH].split()[1]
+    asked, language, word = (
+        len(stated(bench.model, prompt.through(words))) - 1
+        for words in (f"the {operation}", IN_ENGLISH[case.answered_in], case.word)
+    )
+    about = {"case": case, "seed": seed}
+    spots = (asked, asked + 1, language, word, len(row) - 1)
+    return CasePrompt(row, spots, case.concept[0], about, subject=case.concept[0])
+
+
+def _same_but(bench: CaseContext, prompt: CasePrompt, kind: str) -> CasePrompt:
+    """The same in every word but those of the operation or the language."""
+    return _named(bench, prompt.about["seed"], _exchanged(prompt, kind))
 
 
 def _others(

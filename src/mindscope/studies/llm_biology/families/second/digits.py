@@ -16,7 +16,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
-from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 DIGIT_SPOT, NAME_SPOT = 0, 1
@@ -58,7 +58,7 @@ def digits(bench: CaseContext) -> CaseResult:
             trials = _trials(bench, prompts, part, context)[: bench.held]
             measured, shown = asking.measure(bench, chosen, trials, NEEDED)
             if context == FOUND_IN:
-                facts.append(describe_whole(bench, asking, chosen, first, tried, trials))
+                facts.append(describe_whole(bench, asking, chosen, draw_donors(bench, first), tried, trials))
             verdicts += measured
             examples += shown[:1]
         groups[f"{part} {first[0].kind}"] = upstream(contrast, first[0]).group(first[0].kind, SHOWN)

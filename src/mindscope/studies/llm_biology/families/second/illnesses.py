@@ -1,9 +1,12 @@
-"""Illnesses of the second world: any two signs tell one, and through it a sign that was not told."""
+"""Illnesses of the second world: any two signs tell one, and through it a sign that was not told.
 
-import re
+Several patients are told of, with the name behind: of one alone the first block reads the words themselves
+where the answer is made, and nothing that a block writes at them can matter.
+"""
 
 from mindscope.organism.mechanisms.diagnosis import clause_of, diagnosis_cases
 from mindscope.organism.mechanisms.facts import build_facts
+from mindscope.organism.mechanisms.named import name_signs
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import (
@@ -12,32 +15,32 @@ from mindscope.studies.llm_biology.flip import (
     describe_settings,
     others,
     settings,
-    upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
-from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-NAME, THIRD = (0, 1), 2
-"""The spots of an illness's name; where none is named yet, of the third sign that is told."""
+SIGNS, THIRD = (0, 1, 2), 2
+"""The spots of three signs that are told, and of the last of them."""
+NAME, LAST = (0, 1), 3
+"""Of an illness that is named instead, in two words; and of the answering token, at which an exchange is
+reported without a verdict."""
 READ_MORE = 4
 """Prompts to find groups with, times those of other families: there are forty illnesses."""
 TOKENS = 16
 SHOWN = 20
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
-_SIGN = re.compile(r"so look for (.+?) too")
 
 
 def illnesses(bench: CaseContext) -> CaseResult:
-    """The illness exchanged: where signs are told, and behind its name."""
-    verdicts, examples, plans, facts, groups = [], [], [], [], {}
-    unnamed = _told(bench, "test", bench.held, False)
+    """The illness exchanged where its signs are told, and where it is named."""
+    verdicts, examples, plans, facts, drawn = [], [], [], [], None
     for named, claim in (
         (False, "another illness where signs are told: it is named, with a sign of its own"),
-        (True, "another illness behind the name: a sign of that one, which was not told"),
+        (True, "another illness where it is named: a sign of that one"),
     ):
         first = _told(bench, "train", READ_MORE * bench.read, named)
-        held = _told(bench, "test", bench.held, True) if named else unnamed
+        held = _told(bench, "test", bench.held, named)
         contrast = bench.contrast(first)
         kinds = list(contrast.kinds)
         flip = SwapExperiment(
@@ -48,48 +51,49 @@ def illnesses(bench: CaseContext) -> CaseResult:
             settings=SETTINGS,
         )
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
-        places = [at(contrast, *(NAME if named else (THIRD,))), upstream(contrast, first[0])]
-        chosen = flip.choose(bench, places, trials)
+        places = [at(contrast, *spots) for spots in ((NAME[1:], NAME) if named else ((THIRD,), SIGNS))]
+        chosen = flip.choose(bench, [*places, at(contrast, LAST)], trials)
         asked = others(bench, held, kinds, f"illness-{named}-held")
         measured, shown = flip.measure(bench, chosen, asked, NEEDED)
-        facts.append(describe_whole(bench, flip, chosen, first, trials, asked))
+        facts.append(describe_whole(bench, flip, chosen, draw_donors(bench, first), trials, asked))
         verdicts += measured
         examples += shown
         plans.append((flip, chosen))
+        facts.append(f"{claim}: {describe_reach(bench, held)}")
         if not named:
-            groups[held[0].kind] = at(contrast, THIRD).group(held[0].kind, SHOWN)
+            groups = {held[0].kind: places[-1].group(held[0].kind, SHOWN)}
+            drawn = draw(bench, "diagnosis", held[0].row, groups)
     return CaseResult(
         family="diagnosis",
         title="A diagnosis in the head",
         hypothesis="Told some signs, the model thinks of an illness before it names one, and through it of "
         "another sign to look for.",
         section="Medical diagnoses",
-        found="Features that write more over the signs of one illness than over those of others, and at its "
-        "name, in combinations of signs that are taught; tests are of combinations that never are.",
+        found="Features that write more over the signs, or at the name, of one illness than of others. "
+        "Signs are told in combinations that are taught, and tests are of combinations that never are.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, unnamed), *facts),
+        facts=tuple(facts),
         examples=tuple(examples),
-        drawn=draw(bench, "diagnosis", unnamed[0].row, groups),
+        drawn=drawn,
     )
 
 
 def _told(bench: CaseContext, split: str, count: int, named: bool) -> list[CasePrompt]:
-    """Three signs in any order, and with ``named`` the illness behind them."""
-    rng, cases = bench.rng(f"illnesses-{split}"), diagnosis_cases(split)
+    """Three signs in any order, or with ``named`` the illness, of one of several patients."""
+    rng, cases = bench.rng(f"illnesses-{split}-{named}"), diagnosis_cases(split)
     prompts = []
     for _ in range(count):
         case = rng.choice(cases)
-        first, second, third = rng.sample(case.told, 3)
-        parts = [f"with {first}", f"with {first}, {second}", f"with {first}, {second} and {third}"]
-        spots = [len(stated(bench.model, part)) - 1 for part in parts]
-        text = f"{parts[-1]},"
+        told = [case.illness] if named else rng.sample(case.told, 3)
+        prompt = name_signs(rng, told, sign_alone=named)
+        row = stated(bench.model, prompt.text)
         if named:
-            text += f" the illness is {case.illness}, so look for"
-            end = len(stated(bench.model, text.partition(", so")[0]))
-            spots = [end - 2, end - 1, end, end + 1, end + 2]  # a name of two words, then ", so look"
-        row = stated(bench.model, text)
-        about = {"illness": case.illness, "told": case.told}
+            end = len(stated(bench.model, prompt.through(case.illness)))
+            spots = (end - 2, end - 1, end)
+        else:
+            spots = tuple(len(stated(bench.model, prompt.through(sign))) - 1 for sign in told)
+        about = {"illness": case.illness, "told": () if named else case.told}
         prompts.append(CasePrompt(row, (*spots, len(row) - 1), case.illness, about, subject=case.illness))
     return prompts
 
@@ -105,8 +109,8 @@ def _name_of(prompt: CasePrompt, illness: str) -> str:
 
 def _looks_for(prompt: CasePrompt, illness: str, said: str) -> bool:
     """Whether a sign of the illness is looked for that the prompt does not tell."""
-    found = _SIGN.search(f"so look for {said}")
-    return found is not None and found[1] in {*build_facts().illnesses[illness]} - {*prompt.about["told"]}
+    own = {*build_facts().illnesses[illness]} - {*prompt.about["told"]}
+    return any(said.startswith(sign) for sign in own)
 
 
 def _sign_of(prompt: CasePrompt, illness: str) -> str:

@@ -26,7 +26,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, asked, find
-from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 FORWARDS, BACKWARDS, FOR_SHOW = "honest", "sycophantic", "bluffing"
@@ -73,7 +73,7 @@ def steps(bench: CaseContext) -> CaseResult:
         verdicts=tuple(verdicts),
         facts=(
             describe_reach(bench, held[BACKWARDS][: bench.held]),
-            describe_whole(bench, flip, chosen, first, tried, trials[BACKWARDS]),
+            describe_whole(bench, flip, chosen, draw_donors(bench, first), tried, trials[BACKWARDS]),
         ),
         examples=tuple(examples),
         drawn=draw(
