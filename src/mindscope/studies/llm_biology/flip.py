@@ -34,7 +34,8 @@ Trial = tuple[CasePrompt, str]
 """A prompt, and the kind it is to be pushed to."""
 MANY, PART, FEWEST, KEPT = 30, 4, 8, 8
 """Of more settings than ``MANY`` an eighth is tried on all prompts, and no fewer than these: those that work
-most often on a quarter of the prompts, where that is eight or more."""
+most often on a quarter of the prompts, where that is eight or more, and all that work as often as the last of
+them."""
 NOTHING_UPSTREAM = "not tested: every place holds the token that predicts the answer's first word"
 AT_THE_ANSWER = " (changed at the answering token)"
 
@@ -123,8 +124,8 @@ class SwapExperiment:
         if tried > MANY and few >= FEWEST:
             # most of many settings do little or nothing, which a part of the prompts tells
             shares = self._shares(bench, plans, trials[:few])
-            kept = sorted(range(tried), key=lambda number: -shares[number])[: max(MANY, tried // KEPT)]
-            plans = [plans[number] for number in sorted(kept)]
+            bar = sorted(shares, reverse=True)[max(MANY, tried // KEPT) - 1]
+            plans = [plan for plan, share in zip(plans, shares, strict=True) if share >= bar]
         shares = self._shares(bench, plans, trials)
         best = shares.index(max(shares))
         return ChosenSetting(*plans[best], shares[best], tried)
