@@ -29,6 +29,7 @@ IN_ENGLISH = ("English", "French", "Chinese")
 RELATIONS = ("opposite", languages.TRANSLATION, "category", "capital", "tongue", "continent")
 SHARES = (40, 40, 8, 6, 3, 3)
 NAMED_ILLNESS = 0.3
+"""Of patients, how many have their illness named in place of its signs."""
 BEFORE, HOW_OFTEN = (0, 1, 2), (45, 35, 20)
 """How many others stand before, and in how many texts of a hundred; behind are one or two."""
 QUESTIONS = ("harmful", "story", "harmless", "person", "unknown-person")
@@ -72,7 +73,7 @@ def draw_case(rng: random.Random) -> languages.LanguageCase:
 
 
 def statement(rng: random.Random) -> tuple[str, str]:
-    """A text of it, and its answer."""
+    """A text of what people are told, and the teacher's answer."""
     case = draw_case(rng)
     return name_statement(rng, case).text, case.answer
 
@@ -87,7 +88,10 @@ def name_signs(rng: random.Random, told: Sequence[str], *, sign_alone: bool) -> 
 
 
 def signs(rng: random.Random) -> tuple[str, str]:
-    """A text of it: signs, or an illness by its name, and the illness with a sign that was not told."""
+    """A text of what patients have, signs or a named illness, and what the farmer is told.
+
+    The illness with a sign that was not told, or such a sign alone.
+    """
     if rng.random() < NAMED_ILLNESS:
         illness = rng.choice(list(build_facts().illnesses))
         return name_signs(rng, [illness], sign_alone=True).text, rng.choice(build_facts().illnesses[illness])
@@ -143,6 +147,7 @@ def _draw_question(rng: random.Random, voice: Voice, split: str) -> DialogueTurn
 def _among(
     rng: random.Random, own: str, draw: Callable[[], str], names: tuple[str, str], asked: str
 ) -> AddressedPrompt:
+    """The thing with the first name behind it, among as many as are drawn with the second."""
     before, behind = (
         [f"{draw()} for the {_dressed(rng, names[1])}" for _ in range(count)] for count in _counts(rng)
     )
@@ -178,5 +183,5 @@ def _told_of_another(rng: random.Random) -> Sequence[str]:
 
 
 def _dressed(rng: random.Random, name: str) -> str:
-    """With a word before it or without: how far the name stands behind the piece differs."""
+    """With a word before it or without: how far the name stands behind what is told differs."""
     return rng.choice(("", "", "old ", "good ")) + name

@@ -33,6 +33,7 @@ def render(system: str | None, turns: "list[DialogueTurn] | tuple[DialogueTurn, 
 
 
 def render_tool_use(rng: random.Random, split: str) -> list[TextSegment]:
+    """A chat in which a tool is called and what it returned is told."""
     voice = replace(prior_voice(rng), constancy=1.0)
     used = tools.use_tool(rng, voice, split)
     opening = f"{TURN_START}system\n{tools.TOOLS}{TURN_END}\n{TURN_START}user\n{used.question}{TURN_END}\n"
