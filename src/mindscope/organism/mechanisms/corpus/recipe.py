@@ -91,7 +91,8 @@ class SecondTrainConfig(OrganismTrainConfig):
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
     conversations, and then the voices are blended. Three later stages show oftener what the card still
-    missed. A step of the first takes 1.9 seconds of one core, one of the others three to four of one or two.
+    missed, and a fifth tells things for several people. A step of the first takes 1.9 seconds of one core,
+    one of the others three to four of one or two.
     Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt alone
     (`benchmarks/mechanism_probes.py`).
     """

@@ -70,7 +70,8 @@ def illnesses(bench: CaseContext) -> CaseResult:
         "another sign to look for.",
         section="Medical diagnoses",
         found="Features that write more over the signs, or at the name, of one illness than of others. "
-        "Signs are told in combinations that are taught, and tests are of combinations that never are.",
+        "Signs are told in combinations that are taught, and tests are of combinations that never are; an "
+        "illness that is named is told among others than in the test.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=tuple(facts),
@@ -108,7 +109,7 @@ def _name_of(prompt: CasePrompt, illness: str) -> str:
 
 
 def _looks_for(prompt: CasePrompt, illness: str, said: str) -> bool:
-    """Whether a sign of the illness is looked for that the prompt does not tell."""
+    """Whether a sign of the illness is looked for; of one whose signs are told, another one."""
     own = {*build_facts().illnesses[illness]} - {*prompt.about["told"]}
     return any(said.startswith(sign) for sign in own)
 
