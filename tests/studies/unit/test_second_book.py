@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 import mindscope as ms
 from mindscope import organism
@@ -32,6 +33,7 @@ from mindscope.studies.llm_biology.families.second import (
     waits,
 )
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
+from mindscope.studies.llm_biology.job import CaseBookSpec
 from mindscope.studies.llm_biology.prompts import CasePrompt
 from mindscope.studies.llm_biology.reach import draw_donors, measure_whole
 from mindscope.studies.llm_biology.report import book_report
@@ -266,3 +268,13 @@ def test_of_many_settings_those_that_do_something_on_a_part_are_tried_on_all(
     assert asked[2:] == [40 * 8, 31 * 32]
     asking.choose(replace(bench, streams=None), [one], trials[:28])
     assert asked[4:] == [40 * 28]  # too few prompts to part them
+
+
+def test_how_many_prompts_a_rate_is_of_can_be_asked_for() -> None:
+    held = [
+        CaseBookSpec(held=given, quick=quick).book_config().held
+        for given, quick in ((None, False), (None, True), (100, False), (20, True))
+    ]
+    assert held == [50, 8, 100, 20]
+    with pytest.raises(ValidationError):
+        CaseBookSpec(held=7)
