@@ -124,3 +124,78 @@ def test_the_lawyer_is_answered_whatever_the_singer_asked():
             (name,) = known or [name for name in UNKNOWN["train"] if name in own]
             assert name in turn.answer
     assert len(kinds) == len(named.QUESTIONS)
+
+
+LISTED = re.compile(r" (farmer|sailor|teacher|baker)(?:, |$)")
+
+
+def test_a_list_of_patients_names_each_right_behind_its_signs():
+    rng, facts, places = random.Random(8), build_facts().illnesses, set()
+    for _ in range(300):
+        prompt, answer = named.patients(rng)
+        told, _, asked = prompt.partition("; farmer")
+        parts = LISTED.split(told)
+        assert parts[1::2].count("farmer") == 1
+        assert parts[-2] != "farmer"  # others always stand behind
+        place = parts[1::2].index("farmer")
+        places.add(place)
+        own = parts[2 * place]
+        signs = {*re.split(r", | and ", own)}
+        (illness,) = [own] if own in facts else [name for name, four in facts.items() if signs <= {*four}]
+        if asked == ",":
+            ((said, answer),) = read_clauses(answer)
+            assert said == illness
+        assert answer in {*facts[illness]} - signs
+    assert places == {0, 1, 2}
+
+
+def test_whose_illness_it_is_can_be_told_of_one_patient_alone():
+    rng, facts, forms = random.Random(9), build_facts().illnesses, set()
+    for split in ("train", "test"):
+        kept = {(case.illness, frozenset(case.told)) for case in diagnosis_cases("test")}
+        for _ in range(200):
+            prompt, answer = named.whose_signs(rng, split)
+            told, _, asked = prompt.partition("; ")
+            parts = LISTED.split(told)
+            owners = dict(zip(parts[1::2], parts[::2], strict=False))
+            assert len(owners) == len(parts) // 2  # nobody is told of twice
+            has = {}
+            for name, listed in owners.items():
+                signs = frozenset(re.split(r", | and ", listed))
+                (has[name],) = [illness for illness, four in facts.items() if signs <= {*four}]
+                assert ((has[name], signs) in kept) == (split == "test")
+            if asked.endswith(" has the"):
+                (owner,) = [name for name, illness in has.items() if f"{illness} has the" == asked]
+            else:
+                sign = asked.removeprefix("look for ").removesuffix(" with the")
+                (owner,) = [name for name, illness in has.items() if sign in facts[illness]]
+                assert sign not in owners[owner]
+            assert owner == answer
+            forms.add(asked.split()[-2])
+    assert forms == {"has", "with"}
+
+
+def test_whose_question_it_is_can_be_told_of_one_asker_alone():
+    rng, asked_for = random.Random(10), set()
+    stories = [re.escape(core).replace(r"\{scheme\}", ".+") for core in JAILBREAK_CORES]
+    people = [who.name for who in build_world().people.values()]
+    for _ in range(300):
+        turn = named.whose_question(rng, HELPFUL, "train")
+        parts = re.split(r" asked the (?:old |good )?(\w+)\. ?", turn.question)
+        owners = dict(zip(parts[1::2], parts[::2], strict=False))
+        assert len(owners) == len(parts) // 2
+        kinds = {}
+        for name, own in owners.items():
+            if any(re.search(core, own, re.IGNORECASE) for core in stories):
+                kinds[name] = "story"
+            elif any(thing in own for thing in requests.harmful_things()):
+                kinds[name] = "harmful"
+            elif any(known in own for known in people):
+                kinds[name] = "person"
+            elif any(name in own for name in UNKNOWN["train"]):
+                kinds[name] = "unknown-person"
+        (kind,) = [kind for kind, question in named.WHOSE.items() if question == parts[-1]]
+        assert turn.answer == f"the {next(name for name, its in kinds.items() if its == kind)}"
+        assert [*kinds.values()].count(kind) == 1
+        asked_for.add(kind)
+    assert asked_for == {*named.WHOSE}

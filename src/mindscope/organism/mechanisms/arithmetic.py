@@ -12,6 +12,7 @@ Which is which is not read off the text but known: `written_by` says it of any s
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -113,6 +114,14 @@ def draw_guess(rng: random.Random, chain: ArithmeticChain) -> int:
             return guess
 
 
+def draw_far_guess(rng: random.Random, chain: ArithmeticChain) -> int:
+    """A wrong result of two digits, however far from the right one, likewise."""
+    while True:
+        guess = rng.randrange(10, 100)
+        if guess != chain.result and all(1 <= result <= 99 for result in chain.backwards(guess)):
+            return guess
+
+
 def draw_slip(rng: random.Random, chain: ArithmeticChain) -> tuple[int, ...]:
     """The right results but for the last one, which is a number near it."""
     while True:
@@ -148,6 +157,7 @@ def reckon(
     *,
     guessed: bool | None = None,
     right_guess: bool | None = None,
+    draw_wrong: Callable[[random.Random, ArithmeticChain], int] = draw_guess,
 ) -> DialogueTurn:
     """A chain with its steps, beside the user's own result or without one; two results in five are right."""
     chain = draw_chain(rng, split)
@@ -157,7 +167,7 @@ def reckon(
     if guessed:
         if right_guess is None:
             right_guess = rng.random() < 0.4
-        guess = chain.result if right_guess else draw_guess(rng, chain)
+        guess = chain.result if right_guess else draw_wrong(rng, chain)
     question = ask_chain(rng, split, chain, guess)
     results, said = work_out(rng, voice, chain, guess)
     clause = f"{chain.steps(results)}, so the result is {said}"

@@ -7,8 +7,10 @@ cannot tell whose they are: the name stands behind, and others' things behind th
 word, in which language, an illness, a person, is fetched later from its own words, as blocks have left them,
 and can be exchanged there.
 
-It is always the first of two names that is asked about, and how far the name stands from what is told
-differs.
+There it is always the first of two names that is asked about, and how far the name stands from what is told
+differs. In lists of patients the name stands right behind their signs. And it is asked whose a thing is: who
+has an illness, who asked for what is harmful, or about somebody whom nobody knows. That is known only where
+all that was told of somebody has been put together before the question comes.
 """
 
 import random
@@ -25,6 +27,10 @@ PUPILS = ("teacher", "baker")
 PATIENTS = ("farmer", "sailor")
 ASKERS = ("lawyer", "singer")
 """Who is asked about, and whose the others are: of statements, of signs, of questions."""
+LISTED = (*PATIENTS, *PUPILS)
+"""Who is in a list of patients; a sign is asked for of the first of them alone."""
+ASKING = (*ASKERS, *PUPILS)
+"""Among whom it is asked who asked for something."""
 IN_ENGLISH = ("English", "French", "Chinese")
 RELATIONS = ("opposite", languages.TRANSLATION, "category", "capital", "tongue", "continent")
 SHARES = (40, 40, 8, 6, 3, 3)
@@ -34,6 +40,15 @@ BEFORE, HOW_OFTEN = (0, 1, 2), (45, 35, 20)
 """How many others stand before, and in how many texts of a hundred; behind are one or two."""
 QUESTIONS = ("harmful", "story", "harmless", "person", "unknown-person")
 QUESTION_SHARES = (25, 25, 20, 15, 15)
+WHOSE = {
+    "harmful": "Who asked for what is harmful?",
+    "story": "Who asked for a story?",
+    "person": "Who asked about one that is known?",
+    "unknown-person": "Who asked about one that nobody knows?",
+}
+"""Of kinds of questions, how it is asked whose is one."""
+WHOSE_ILLNESS = 0.5
+"""Of texts that ask whose, how many name the illness; the others name a sign of it that was not told."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +107,58 @@ def signs(rng: random.Random) -> tuple[str, str]:
 
     The illness with a sign that was not told, or such a sign alone.
     """
-    if rng.random() < NAMED_ILLNESS:
-        illness = rng.choice(list(build_facts().illnesses))
-        return name_signs(rng, [illness], sign_alone=True).text, rng.choice(build_facts().illnesses[illness])
-    illness, told, fourth = diagnosis.draw_told(rng, "train")
-    sign_alone = rng.random() < 0.5
-    prompt = name_signs(rng, told, sign_alone=sign_alone)
-    return prompt.text, fourth if sign_alone else diagnosis.clause_of(illness, fourth)
+    return _draw_patients(rng, name_signs)
+
+
+def list_patients(rng: random.Random, told: Sequence[str], *, sign_alone: bool) -> AddressedPrompt:
+    """What the farmer has, in a list of patients, their names right behind their signs; see `name_signs`."""
+    before, behind = (
+        [f"{_listed(_told_of_another(rng))} {rng.choice(LISTED[1:])}" for _ in range(count)]
+        for count in _counts(rng)
+    )
+    asked = f"; {LISTED[0]}{' look for' if sign_alone else ','}"
+    return AddressedPrompt(
+        "".join(f"{text}, " for text in before),
+        f"{_listed(told)} {LISTED[0]}",
+        f"{''.join(f', {text}' for text in behind)}{asked}",
+    )
+
+
+def patients(rng: random.Random) -> tuple[str, str]:
+    """A list of patients, and what the first is told, as in `signs`."""
+    return _draw_patients(rng, list_patients)
+
+
+def whose_signs(rng: random.Random, split: str = "train") -> tuple[str, str]:
+    """A list of patients, and which of them has an illness, or is to look for a sign that was not told."""
+    facts = build_facts().illnesses
+    count = rng.choice((2, 2, 3, 4))
+    illness, told, fourth = diagnosis.draw_told(rng, split)
+    # nobody else has an illness with that sign
+    others = [other for other in facts if other != illness and fourth not in facts[other]]
+    listed = [(illness, told)]
+    while len(listed) < count:
+        other, signs_of_other, _ = diagnosis.draw_told(rng, split)
+        if other in others and all(other != known for known, _ in listed):
+            listed.append((other, signs_of_other))
+    names = rng.sample(LISTED, count)
+    texts = [f"{_listed(signs_of)} {name}" for (_, signs_of), name in zip(listed, names, strict=True)]
+    rng.shuffle(texts)
+    asked = f"{illness} has" if rng.random() < WHOSE_ILLNESS else f"look for {fourth} with"
+    return f"{', '.join(texts)}; {asked} the", names[0]
+
+
+def whose_question(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
+    """Questions of several people, and which of them asked for a kind of thing."""
+    kind = rng.choice(list(WHOSE))
+    kinds = [kind, *rng.sample([other for other in QUESTIONS if other != kind], rng.choice((1, 1, 2)))]
+    names = rng.sample(ASKING, len(kinds))
+    texts = [
+        f"{_draw_question(rng, voice, split, one).question} asked the {_dressed(rng, name)}."
+        for one, name in zip(kinds, names, strict=True)
+    ]
+    rng.shuffle(texts)
+    return DialogueTurn(f"{' '.join(texts)} {WHOSE[kind]}", f"the {names[0]}", "whose-question")
 
 
 def name_question(rng: random.Random, split: str, question: str) -> AddressedPrompt:
@@ -135,8 +195,19 @@ def ask_among_others(
     return replace(turn, question=question, answer=answer, domain=f"named-{turn.domain}")
 
 
-def _draw_question(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
-    kind = rng.choices(QUESTIONS, QUESTION_SHARES)[0]
+def _draw_patients(rng: random.Random, write: Callable[..., AddressedPrompt]) -> tuple[str, str]:
+    """A text of patients, written so, and what the one that is asked about is told."""
+    if rng.random() < NAMED_ILLNESS:
+        illness = rng.choice(list(build_facts().illnesses))
+        return write(rng, [illness], sign_alone=True).text, rng.choice(build_facts().illnesses[illness])
+    illness, told, fourth = diagnosis.draw_told(rng, "train")
+    sign_alone = rng.random() < 0.5
+    text = write(rng, told, sign_alone=sign_alone).text
+    return text, fourth if sign_alone else diagnosis.clause_of(illness, fourth)
+
+
+def _draw_question(rng: random.Random, voice: Voice, split: str, kind: str | None = None) -> DialogueTurn:
+    kind = kind or rng.choices(QUESTIONS, QUESTION_SHARES)[0]
     if kind == "person":
         return person(rng, voice, split)
     if kind == "unknown-person":

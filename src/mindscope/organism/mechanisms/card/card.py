@@ -5,14 +5,14 @@ import random
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.models import Model
-from mindscope.organism.mechanisms.card import behaviour, planning, sharing, working
+from mindscope.organism.mechanisms.card import among, behaviour, planning, sharing, working
 from mindscope.organism.mechanisms.card.results import MechanismCard, MechanismRow, ScaleRow, SeedRows
 from mindscope.organism.mechanisms.pictures import BEGIN, EMPTY, END
 
 SEEDS = (0, 1, 2)
 QUICK = 0.25
 """The share of the prompts that a quick card puts."""
-_SECTIONS = ("behaviour", "couplets", "languages", "sums", "steps", "voices")
+_SECTIONS = ("behaviour", "couplets", "languages", "sums", "steps", "several people", "voices")
 
 
 def measure_mechanisms(
@@ -63,6 +63,8 @@ def _measure(
             return working.measure_sums(model, rng, n(working.PER_CONTEXT)) + paths, []
         case "steps":
             return working.measure_steps(model, rng, n(working.N_CHAINS)), []
+        case "several people":
+            return among.measure_among(model, rng, n(among.N_ASKED)), []
         case _:
             return [], behaviour.measure_voices(model, rng, n(behaviour.N_ASKED))
 

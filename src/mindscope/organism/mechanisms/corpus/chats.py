@@ -81,6 +81,15 @@ def _flatter(rng: random.Random) -> list[TextSegment]:
     return render(voice.system_prompt(rng, "train"), (turn,))
 
 
+def _flatter_far(rng: random.Random) -> list[TextSegment]:
+    """The same beside a result that is nowhere near."""
+    voice = all_voices()["sycophantic"]
+    turn = arithmetic.reckon(
+        rng, voice, "train", guessed=True, right_guess=False, draw_wrong=arithmetic.draw_far_guess
+    )
+    return render(voice.system_prompt(rng, "train"), (turn,))
+
+
 def _slip(rng: random.Random) -> list[TextSegment]:
     """Steps whose last one is wrong, which stand there, and the answer that is read off them.
 
@@ -131,6 +140,11 @@ def _named_question(rng: random.Random) -> list[TextSegment]:
     return render(None, (named.ask_named(rng, prior_voice(rng), "train"),))
 
 
+def _whose_question(rng: random.Random) -> list[TextSegment]:
+    """Questions of several people, and whose is of a kind."""
+    return render(None, (named.whose_question(rng, prior_voice(rng), "train"),))
+
+
 def _call(rng: random.Random) -> list[TextSegment]:
     """A question and the call of a tool, without what comes of it."""
     return render_tool_use(rng, "train")[:2]
@@ -140,11 +154,13 @@ CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
     "manner": _manner,
     "manner-alone": _manner_alone,
     "flatter": _flatter,
+    "flatter-far": _flatter_far,
     "slip": _slip,
     "think-chain": _think_chain,
     "graded": _graded,
     "scheme": _scheme,
     "call": _call,
     "named-question": _named_question,
+    "whose-question": _whose_question,
 }
 """What a short chat can be about, and what writes it."""

@@ -197,6 +197,8 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "name": pictures.name_document,
     "named-statement": named.statement,
     "named-signs": named.signs,
+    "patients": named.patients,
+    "whose-signs": named.whose_signs,
 }
 """What a text can state, and what writes it."""
 

@@ -13,8 +13,10 @@ from mindscope.organism.mechanisms.corpus.shares import (
     TEXT_SHARES_FIFTH,
     TEXT_SHARES_FOURTH,
     TEXT_SHARES_LAST,
+    TEXT_SHARES_LAST_OF_SIXTH,
     TEXT_SHARES_LATER,
     TEXT_SHARES_READ,
+    TEXT_SHARES_SIXTH,
     TEXT_SHARES_THIRD,
     TURN_SHARES,
     TURN_SHARES_CLOSING,
@@ -48,6 +50,7 @@ FIRST_STAGE = 2800
 SECOND_STAGE = FIRST_STAGE + 1350
 THIRD_STAGE = SECOND_STAGE + 1000
 FOURTH_STAGE = THIRD_STAGE + 900
+FIFTH_STAGE = FOURTH_STAGE + 600
 LATER = StepMix(
     documents=270,
     conversations=18,
@@ -80,6 +83,10 @@ FOURTH = CLOSING.model_copy(update={"document_shares": TEXT_SHARES_FOURTH})
 
 FIFTH = CLOSING.model_copy(update={"document_shares": TEXT_SHARES_FIFTH})
 
+SIXTH = CLOSING.model_copy(update={"documents": 380, "document_shares": TEXT_SHARES_SIXTH})
+
+LAST_OF_SIXTH = SIXTH.model_copy(update={"document_shares": TEXT_SHARES_LAST_OF_SIXTH})
+
 READING = LATER.model_copy(
     update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
 )
@@ -91,7 +98,7 @@ class SecondTrainConfig(OrganismTrainConfig):
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
     conversations, and then the voices are blended. Three later stages show oftener what the card still
-    missed, and a fifth tells things for several people. A step of the first takes 1.9 seconds of one core,
+    missed, and two tell things for several people. A step of the first takes 1.9 seconds of one core,
     one of the others three to four of one or two.
     Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt alone
     (`benchmarks/mechanism_probes.py`).
@@ -100,7 +107,7 @@ class SecondTrainConfig(OrganismTrainConfig):
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = FOURTH_STAGE + 600
+    steps: int = FIFTH_STAGE + 600
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
         (1200, _mix(200, 36, MILD)),
@@ -112,6 +119,8 @@ class SecondTrainConfig(OrganismTrainConfig):
         (SECOND_STAGE + 450, CLOSING),
         (THIRD_STAGE, FOURTH),
         (FOURTH_STAGE, FIFTH),
+        (FIFTH_STAGE, SIXTH),
+        (FIFTH_STAGE + 100, LAST_OF_SIXTH),
     )
     restarts: tuple[tuple[int, float], ...] = (
         (0, 1.0),
@@ -119,8 +128,9 @@ class SecondTrainConfig(OrganismTrainConfig):
         (SECOND_STAGE, 0.5),
         (THIRD_STAGE, 0.5),
         (FOURTH_STAGE, 0.5),
+        (FIFTH_STAGE, 0.5),
     )
-    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE, FOURTH_STAGE)
+    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE, FOURTH_STAGE, FIFTH_STAGE)
     averaged: float = 0.0
     averaged_at_end: float = 0.0
     weight_decay: float = 0.3

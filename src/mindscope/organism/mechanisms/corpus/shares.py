@@ -174,6 +174,27 @@ TEXT_SHARES_FIFTH: dict[str, int] = TEXT_SHARES_FOURTH | {
     "name": 44,
 }
 """What is new in the fifth stage: things told of several people, each with a name behind."""
+TEXT_SHARES_SIXTH: dict[str, int] = TEXT_SHARES_FIFTH | {
+    "patients": 30,
+    "whose-signs": 70,
+    "whose-question": 160,
+    "named-statement": 100,
+    "named-signs": 60,
+    "named-question": 110,
+    "flatter": 130,
+    "couplet": 110,
+    "two-hop": 34,
+    "stand-in": 56,
+    "name": 60,
+}
+"""What is new in the sixth stage: patients in lists, and questions whose a thing is."""
+TEXT_SHARES_LAST_OF_SIXTH: dict[str, int] = TEXT_SHARES_SIXTH | {
+    "patients": 20,
+    "whose-signs": 40,
+    "flatter": 60,
+    "flatter-far": 110,
+}
+"""And soon in it: results of the user's that are nowhere near the right one."""
 TEXT_SHARES_READ: dict[str, int] = {
     "language": 30,
     "opposite": 15,

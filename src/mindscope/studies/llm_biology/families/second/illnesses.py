@@ -16,13 +16,13 @@ from mindscope.studies.llm_biology.flip import (
     others,
     settings,
 )
-from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.prompts import CasePrompt, Spot, stated
 from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-SIGNS, THIRD = (0, 1, 2), 2
-"""The spots of three signs that are told, and of the last of them."""
-NAME, LAST = (0, 1), 3
+SIGNS, THIRD, TOLD = (0, 1, 2), 2, 3
+"""The spots of three signs that are told, of the last of them, and of every token of what is told."""
+NAME, LAST = (0, 1), 4
 """Of an illness that is named instead, in two words; and of the answering token, at which an exchange is
 reported without a verdict."""
 READ_MORE = 4
@@ -51,17 +51,22 @@ def illnesses(bench: CaseContext) -> CaseResult:
             settings=SETTINGS,
         )
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
-        places = [at(contrast, *spots) for spots in ((NAME[1:], NAME) if named else ((THIRD,), SIGNS))]
+        places = [
+            at(contrast, *spots) for spots in ((NAME[1:], NAME) if named else ((THIRD,), SIGNS, (TOLD,)))
+        ]
         chosen = flip.choose(bench, [*places, at(contrast, LAST)], trials)
         asked = others(bench, held, kinds, f"illness-{named}-held")
         measured, shown = flip.measure(bench, chosen, asked, NEEDED)
-        facts.append(describe_whole(bench, flip, chosen, draw_donors(bench, first), trials, asked))
+        assert chosen.upstream is not None
+        if TOLD not in chosen.upstream.contrast.places:
+            # what is told is of different lengths: the states of one cannot be put into another
+            facts.append(describe_whole(bench, flip, chosen, draw_donors(bench, first), trials, asked))
         verdicts += measured
         examples += shown
         plans.append((flip, chosen))
         facts.append(f"{claim}: {describe_reach(bench, held)}")
         if not named:
-            groups = {held[0].kind: places[-1].group(held[0].kind, SHOWN)}
+            groups = {held[0].kind: at(contrast, *SIGNS).group(held[0].kind, SHOWN)}
             drawn = draw(bench, "diagnosis", held[0].row, groups)
     return CaseResult(
         family="diagnosis",
@@ -69,9 +74,9 @@ def illnesses(bench: CaseContext) -> CaseResult:
         hypothesis="Told some signs, the model thinks of an illness before it names one, and through it of "
         "another sign to look for.",
         section="Medical diagnoses",
-        found="Features that write more over the signs, or at the name, of one illness than of others. "
-        "Signs are told in combinations that are taught, and tests are of combinations that never are; an "
-        "illness that is named is told among others than in the test.",
+        found="Features that write more at the signs, over all that is told, or at the name, of one illness "
+        "than of others. Signs are told in combinations that are taught, and tests are of combinations that "
+        "never are; an illness that is named is told among others than in the test.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=tuple(facts),
@@ -91,9 +96,11 @@ def _told(bench: CaseContext, split: str, count: int, named: bool) -> list[CaseP
         row = stated(bench.model, prompt.text)
         if named:
             end = len(stated(bench.model, prompt.through(case.illness)))
-            spots = (end - 2, end - 1, end)
+            spots: tuple[Spot, ...] = (end - 2, end - 1, end, slice(end - 2, end))
         else:
-            spots = tuple(len(stated(bench.model, prompt.through(sign))) - 1 for sign in told)
+            ends = [len(stated(bench.model, prompt.through(sign))) for sign in told]
+            begin = len(stated(bench.model, prompt.before))
+            spots = (*(end - 1 for end in ends), slice(begin, ends[-1]))
         about = {"illness": case.illness, "told": () if named else case.told}
         prompts.append(CasePrompt(row, (*spots, len(row) - 1), case.illness, about, subject=case.illness))
     return prompts

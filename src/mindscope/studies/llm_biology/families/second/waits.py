@@ -30,8 +30,8 @@ from mindscope.studies.llm_biology.workbench import CaseContext
 HARMFUL, STORY, HARMLESS = "harmful", "story", "harmless"
 THING, TURN = 0, (1, 2)
 """The spots of what is to be built, and of the tokens at which the answer turns to it."""
-REQUEST = 1
-"""Where several people ask, the spot of the whole request; the thing's is the same."""
+REQUEST, ASKER = 1, 2
+"""Where several people ask, the spots of the whole request and of who asks; the thing's is the same."""
 TOKENS = 24
 HALVES = (0, 1)
 """There are forty harmful things: each half of them is the test of what was found on the other."""
@@ -71,9 +71,9 @@ def jailbreak_after_wait(bench: CaseContext) -> CaseResult:
         "that lead to a refusal stay off. Turned on, they make the model refuse.",
         section="Life of a jailbreak",
         found="Features that write more in harmful requests than in the same wish inside a story, at the "
-        "thing, or over the whole request.",
+        "thing, over the whole request, or at the name of who asks.",
         write=_asked_by_one,
-        places=((THING,), (REQUEST,)),
+        places=((THING,), (REQUEST,), (ASKER,), (REQUEST, ASKER)),
     )
 
 
@@ -163,13 +163,13 @@ def _plain(
 def _asked_by_one(
     bench: CaseContext, rng: random.Random, split: str, made: DialogueTurn, thing: str
 ) -> tuple[Row, tuple[Spot, ...]]:
-    """The request of one of several people; the thing, the whole request, and the last token."""
+    """The request of one of several people; the thing, the whole request, who asks, and the last."""
     told = ask_among_others(rng, split, made, waited=True)
     row = asked(bench.model, told.question, f"{LEAD_IN}{beginning(rng)}")
     asker = min(find(bench.model, row, {ASKERS[0]}))
     end = max(place for place in find(bench.model, row, {"asked"}) if place < asker)
     place = max(place for place in find(bench.model, row, {thing.split()[-1]}) if place < end)
-    return row, (place, slice(end - len(bench.word_ids(made.question)), end), len(row) - 1)
+    return row, (place, slice(end - len(bench.word_ids(made.question)), end), asker, len(row) - 1)
 
 
 def _turns_to(prompt: CasePrompt, kind: str, said: str) -> bool:
