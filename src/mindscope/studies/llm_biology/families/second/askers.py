@@ -21,7 +21,7 @@ from mindscope.studies.llm_biology.workbench import CaseContext
 
 NAME, ASKER, LAST = (0, 1), 2, 3
 """The spots of the name that is asked about, of who asks, and of the answering token."""
-SETTINGS = settings((5, 20, 60), (0.0, 1.0, 2.0), (0.0, -1.0, -2.0, -4.0))
+SETTINGS = settings((5, 20, 60), (1.0, 2.0, 4.0), (0.0, -1.0, -2.0, -4.0))
 """Of strangers."""
 
 

@@ -20,8 +20,8 @@ from mindscope.studies.llm_biology.prompts import CasePrompt, Spot, stated
 from mindscope.studies.llm_biology.reach import describe_reach, describe_whole, draw_donors
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-SIGNS, THIRD, TOLD = (0, 1, 2), 2, 3
-"""The spots of three signs that are told, of the last of them, and of every token of what is told."""
+SIGNS, TOLD = (0, 1, 2), 3
+"""The spots of three signs that are told, and of every token of what is told."""
 NAME, LAST = (0, 1), 4
 """Of an illness that is named instead, in two words; and of the answering token, at which an exchange is
 reported without a verdict."""
@@ -30,6 +30,8 @@ READ_MORE = 4
 TOKENS = 16
 SHOWN = 20
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
+SETTINGS_OF_SIGNS = settings((60, 150, 400), (2.0, 4.0, 8.0), (0.0, -1.0))
+"""Where signs are told: of fewer and weaker ones the most and strongest were chosen."""
 
 
 def illnesses(bench: CaseContext) -> CaseResult:
@@ -48,12 +50,10 @@ def illnesses(bench: CaseContext) -> CaseResult:
             _looks_for if named else _names,
             _sign_of if named else _name_of,
             TOKENS,
-            settings=SETTINGS,
+            settings=SETTINGS if named else SETTINGS_OF_SIGNS,
         )
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
-        places = [
-            at(contrast, *spots) for spots in ((NAME[1:], NAME) if named else ((THIRD,), SIGNS, (TOLD,)))
-        ]
+        places = [at(contrast, *spots) for spots in ((NAME[1:], NAME) if named else (SIGNS, (TOLD,)))]
         chosen = flip.choose(bench, [*places, at(contrast, LAST)], trials)
         asked = others(bench, held, kinds, f"illness-{named}-held")
         measured, shown = flip.measure(bench, chosen, asked, NEEDED)
