@@ -213,7 +213,8 @@ def test_spots_of_what_is_told_of_several_people_are_its_own_words(bench: CaseCo
     for prompt in illnesses._told(bench, "test", 6, named=False):
         ends = [read(prompt, spot) for spot in illnesses.SIGNS]
         assert sorted(ends) == sorted(sign.split()[-1] for sign in prompt.about["told"])
-        assert is_theirs(prompt, illnesses.THIRD, "farmer")
+        assert {*re.split(r", | and ", read(prompt, illnesses.TOLD))} == {*prompt.about["told"]}
+        assert is_theirs(prompt, illnesses.TOLD, "farmer")
     for prompt in illnesses._told(bench, "test", 6, named=True):
         assert " ".join(read(prompt, spot) for spot in illnesses.NAME) == prompt.kind
         assert is_theirs(prompt, illnesses.NAME[-1], "farmer")
@@ -226,6 +227,7 @@ def test_spots_of_what_is_told_of_several_people_are_its_own_words(bench: CaseCo
             for core in JAILBREAK_CORES
         )
         assert is_theirs(prompt, waits.REQUEST, "lawyer")
+        assert read(prompt, waits.ASKER) == "lawyer"
     for kind in ("known", "unknown"):
         for prompt in askers._prompts(bench, kind, "test", 6):
             assert [read(prompt, spot) for spot in askers.NAME] == prompt.about["name"].split()
