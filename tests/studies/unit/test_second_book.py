@@ -210,7 +210,7 @@ def test_spots_of_what_is_told_of_several_people_are_its_own_words(bench: CaseCo
                 place in prompt.tokens(concepts.LANGUAGE) and prompt.kind != "fr" and other is not None
                 for place in range(len(prompt.row))
             ]
-    for prompt in illnesses._told(bench, "test", 6, named=False):
+    for prompt in illnesses._told(bench, "test", 12, named=False):
         ends = [read(prompt, spot) for spot in illnesses.SIGNS]
         assert sorted(ends) == sorted(sign.split()[-1] for sign in prompt.about["told"])
         assert {*re.split(r", | and ", read(prompt, illnesses.TOLD))} == {*prompt.about["told"]}

@@ -99,7 +99,7 @@ def _told(bench: CaseContext, split: str, count: int, named: bool) -> list[CaseP
             spots: tuple[Spot, ...] = (end - 2, end - 1, end, slice(end - 2, end))
         else:
             ends = [len(stated(bench.model, prompt.through(sign))) for sign in told]
-            begin = len(stated(bench.model, prompt.before))
+            begin = len(stated(bench.model, prompt.before.rstrip()))
             spots = (*(end - 1 for end in ends), slice(begin, ends[-1]))
         about = {"illness": case.illness, "told": () if named else case.told}
         prompts.append(CasePrompt(row, (*spots, len(row) - 1), case.illness, about, subject=case.illness))
