@@ -10,6 +10,10 @@ from torch import nn
 from mindscope.models.generation.slots import cut_spans
 from mindscope.models.hooks.packed_products import PackedProducts
 
+ROUNDED = {"rtol": 1e-5, "atol": 1e-4}
+"""How far float32 products of 160 terms may lie apart that are summed in another order; stale weights give
+products that differ by tenths and more."""
+
 
 @pytest.fixture(autouse=True, params=["AVX2", "AVX512"])
 def capability(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -56,8 +60,8 @@ def test_one_row_and_small_weights_are_packed_where_that_pays(capability: str) -
         of_large, of_small = (model[number](hidden) for number in (0, 1))
     assert set(packed._packed) == ({model[0]} if capability == "AVX2" else {model[0], model[1]})
     plain = [torch.nn.functional.linear(hidden, layer.weight, layer.bias) for layer in model]
-    torch.testing.assert_close(of_small, plain[1])
-    torch.testing.assert_close(of_large, plain[0])
+    torch.testing.assert_close(of_small, plain[1], **ROUNDED)
+    torch.testing.assert_close(of_large, plain[0], **ROUNDED)
     if capability == "AVX2":
         assert torch.equal(of_large, plain[0])
 
@@ -68,12 +72,12 @@ def test_changed_weights_are_packed_anew() -> None:
     products(model, packed, hidden)
     with torch.no_grad():  # as an optimiser does
         model[0].weight.mul_(2)
-    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden))
+    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden), **ROUNDED)
     model[0].weight.data.mul_(3)  # which nothing counts
     packed.refresh()
-    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden))
+    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden), **ROUNDED)
     model[0].weight = nn.Parameter(torch.randn(3300, 160))
-    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden))
+    torch.testing.assert_close(products(model, packed, hidden), model[0](hidden), **ROUNDED)
 
 
 def test_nothing_stays_on_a_layer() -> None:
