@@ -9,8 +9,8 @@ and can be exchanged there.
 
 There it is always the first of two names that is asked about, and how far the name stands from what is told
 differs. In lists of patients the name stands right behind their signs. And it is asked whose a thing is: who
-has an illness, who asked for what is harmful, or about somebody whom nobody knows. That is known only where
-all that was told of somebody has been put together before the question comes.
+has an illness, who asked for what is harmful, or about somebody whom nobody knows: what is told of somebody
+has to be put together at a place from which the name can be had.
 """
 
 import random
