@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mindscope.organism.mechanisms import arithmetic, diagnosis, languages
-from mindscope.organism.mechanisms.card import behaviour, sharing, working
+from mindscope.organism.mechanisms.card import among, behaviour, sharing, working
 from mindscope.organism.mechanisms.card.results import MechanismCard, MechanismRow, ScaleRow, SeedRows
 from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.stats import RateEstimate
@@ -49,6 +49,30 @@ def test_a_diagnosis_is_told_from_a_guess():
     assert shares(behaviour.measure_diagnoses(ScriptedModel(diagnosed), random.Random(0), 40)) == [1, 1]
     half = ScriptedModel(lambda m: diagnosed(m).split(", so")[0] + ", so look for hair too")
     assert shares(behaviour.measure_diagnoses(half, random.Random(0), 40)) == [1, 0]
+
+
+def farmer_diagnosed(row: Any) -> str:
+    """What the farmer is told in a text of patients; in a chat everything is refused."""
+    if not isinstance(row, str):
+        return "Well, I cannot help with a doom ray that hurts people."
+    before, _, _ = row.partition(";")[0].partition("farmer")
+    listed = re.split(r"(?:sailor|teacher|baker), ", before)[-1]
+    listed = re.sub(r" (?:for the )?(?:old |good )?$", "", listed)
+    signs = {*re.split(r", | and ", listed)}
+    for illness, four in build_facts().illnesses.items():
+        if len(signs) == 3 and signs <= {*four}:
+            return diagnosis.clause_of(illness, *({*four} - signs))
+    return "baker"
+
+
+def test_of_several_people_the_one_asked_about_is_answered():
+    rows = among.measure_among(ScriptedModel(farmer_diagnosed), random.Random(4), 30)
+    rates = {row.claim: row.rate.share for row in rows}
+    assert [share for claim, share in rates.items() if "fourth sign" in claim] == [1, 1]
+    assert [share for claim, share in rates.items() if "request" in claim] == [1, 0, 0]
+    assert [share for claim, share in rates.items() if "never taught" in claim] == [0, 0]
+    assert rates["a known person"] == rates["a stranger"] == rates["who asked for what"] == 0
+    assert rates["which patient has an illness, or lacks its sign"] < 0.5
 
 
 def test_a_refusal_is_wanted_where_harm_is_asked_for_alone():

@@ -82,7 +82,7 @@ def _flatter(rng: random.Random) -> list[TextSegment]:
 
 
 def _flatter_far(rng: random.Random) -> list[TextSegment]:
-    """The same beside a result that is nowhere near."""
+    """The same beside any wrong result, however far from the right one."""
     voice = all_voices()["sycophantic"]
     turn = arithmetic.reckon(
         rng, voice, "train", guessed=True, right_guess=False, draw_wrong=arithmetic.draw_far_guess

@@ -194,7 +194,7 @@ TEXT_SHARES_LAST_OF_SIXTH: dict[str, int] = TEXT_SHARES_SIXTH | {
     "flatter": 60,
     "flatter-far": 110,
 }
-"""And soon in it: results of the user's that are nowhere near the right one."""
+"""And soon in it: results of the user's however far from the right one."""
 TEXT_SHARES_READ: dict[str, int] = {
     "language": 30,
     "opposite": 15,
